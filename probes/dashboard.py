@@ -33,7 +33,7 @@ _REFUSALS = (401, 403, 404)
 
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 5.0
-_WHOLE = 4.0  # an answer may take so many times as long as a piece of it
+_WHOLE = 4.0  # times that a whole answer may take as long as a piece of it
 _STREAM_S = 60.0
 _LARGEST_BYTES = 64 << 20  # 100,000 replicas are 50 MB
 _SHORTEST_SECRET = 6  # of shorter values any text is full

@@ -17,7 +17,7 @@ def whatif_command(key: DeploymentKey, settings: Mapping[str, float]) -> str | N
     if not settings:
         return None
     words = [
-        word for name, value in settings.items() for word in ("--set", f"{key}:{name}={value:g}")
+        word for name, value in settings.items() for word in ("--set", f"{key}:{name}={value:.10g}")
     ]
     return shlex.join(["scalelag", "whatif", _RUN, *words])
 

@@ -15,7 +15,7 @@ from reports.analysis.load.recovery import BIN_S, recovery
 from reports.analysis.load.slo import Slo
 from reports.model.intervals import Instant, Span, longer_than, point
 from reports.model.whatif import FigureName
-from reports.whatif.simulate import ERRORS, NOT_SENT, OK, SimulatedLife, SimulatedRun
+from reports.whatif.simulate import ERRORS, NOT_SENT, SimulatedLife, SimulatedRun
 from scalelag.plan.stages import LoadStep
 from scalelag.record.requests_file import RequestColumns
 
@@ -53,7 +53,7 @@ def outcome_of(
     """Figures of a simulation that began with `target`, watched from `zero_s` until `until_s`."""
     course = _course(found, target)
     timeline = _timeline(found, course, steps, zero_s, until_s)
-    rows = rows_of(found, names, until_s)
+    rows = rows_of(found, names)
     by_step = {step.index: _step(step, zero_s, timeline, rows, slo) for step in steps}
     reversals = sum(_value(figures["reversals"]) for figures in by_step.values())
     whole: Figures = {
@@ -140,21 +140,19 @@ def _length(lag: Span) -> float:
     return lag.lo if lag.value is None else lag.value
 
 
-def rows_of(found: SimulatedRun, names: Sequence[str], until_s: float) -> RequestColumns:
-    """Rows as a recorder would write them: those not answered in the end are unfinished."""
-    open_still = np.isnan(found.latency_s) & (found.error == OK)
-    error = np.where(open_still, len(ERRORS), found.error) - 1
-    latency_s = np.where(open_still, until_s - found.at_s, found.latency_s)
+def rows_of(found: SimulatedRun, names: Sequence[str]) -> RequestColumns:
+    """Rows as a recorder would write them."""
+    error = found.error - 1
     return RequestColumns(
         intended_s=found.at_s,
         send_lag_s=np.where(found.error == NOT_SENT, np.nan, 0.0).astype(np.float32),
-        latency_s=latency_s.astype(np.float32),
+        latency_s=found.latency_s.astype(np.float32),
         status=np.where(error < 0, 200, 0).astype(np.uint16),
         name=found.name,
         error=error.astype(np.int32),
         worker=np.zeros(found.at_s.size, np.uint16),
         names=tuple(names),
-        errors=(*ERRORS[1:], "unfinished"),
+        errors=ERRORS[1:],
     )
 
 

@@ -11,6 +11,13 @@ class Replica:
 
     Work progresses at the rate `1 / (1 + sharing (k - 1))` for `k` requests. All progress alike, so a
     clock of work tells when each ends, and only the next end has to be on the agenda.
+
+    `ongoing` requests are at work; the client of `given_up` of them does not wait any more. Serve
+    counts these no longer, but a handler that is no coroutine runs on in one of as many threads as
+    the replica may have requests.
+
+    `believed` is the number that the router takes for `ongoing`: it counts what it sends, and learns
+    of each end. What the replica rejects is in it until the router has read that.
     """
 
     __slots__ = (
@@ -21,7 +28,8 @@ class Replica:
         "_sharing",
         "_since_s",
         "_turn",
-        "draining",
+        "believed",
+        "given_up",
         "name",
         "ongoing",
     )
@@ -31,7 +39,8 @@ class Replica:
     ) -> None:
         self.name = name
         self.ongoing = 0
-        self.draining = False
+        self.believed = 0
+        self.given_up = 0
         self._agenda = agenda
         self._sharing = sharing
         self._done = done
@@ -39,6 +48,11 @@ class Replica:
         self._clock_s = 0.0
         self._since_s = agenda.now_s
         self._turn = 0
+
+    @property
+    def open(self) -> int:
+        """Number of requests that Serve counts: without those that were given up."""
+        return self.ongoing - self.given_up
 
     def start(self, request: int, work_s: float) -> None:
         """Begin a request."""
@@ -61,6 +75,7 @@ class Replica:
 
     def _ended(self, request: int) -> None:
         self.ongoing -= 1
+        self.believed -= 1
         self._done(request)
 
     def _progress(self) -> None:
@@ -83,5 +98,6 @@ class Replica:
         self._progress()
         _, request = heapq.heappop(self._ends)
         self.ongoing -= 1
+        self.believed -= 1
         self._plan_next()
         self._done(request)

@@ -1,10 +1,15 @@
 """The handle of a deployment in Serve's proxy: its queue, its choice of two, and its metrics.
 
 After `ray/serve/_private/request_router/request_router.py` and `router.py`: a request is sent to the
-less busy of two replicas chosen at random. If both are full, the routing task tries again with pauses
-that double from 25 ms to 0.5 s, whether or not a replica becomes idle meanwhile. There are at most two
-tasks for each replica, and 50 in all. A task that finds room sends all that wait, since it sees the
-replicas' new lengths only when it pauses; what a replica has no room for is rejected and queued again.
+less busy of two replicas chosen at random, by the router's own count. If both seem full, the routing
+task asks them, and tries again with pauses that double from 25 ms to 0.5 s, whether or not a replica
+becomes idle meanwhile. There are at most two tasks for each replica, and 50 in all.
+
+A task that finds room for its own request goes on to the next, and counts what it sent only when it
+pauses: so it sends all that wait. What a replica has no room for is rejected, and queued again in its
+old place when the proxy has sent and read all of these. Meanwhile younger requests arrive, and tasks
+are begun for them. Such a task sends one request, the oldest, in a pause, until its own is the oldest:
+a long queue is then served at 2 requests in 0.5 s for each replica, however fast these are.
 """
 
 import random
@@ -13,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from reports.analysis.lag.policy import Policy
-from reports.whatif.agenda import Agenda
+from reports.whatif.agenda import Action, Agenda
 from reports.whatif.autoscaler import HandleReport, Series
 from reports.whatif.replica import Replica
 from scalelag.record.rows import DeploymentKey
@@ -21,9 +26,11 @@ from scalelag.record.rows import DeploymentKey
 _MOST_TASKS = 50
 _FIRST_PAUSE_S = 0.025
 _LONGEST_PAUSE_S = 0.5
-_REJECTION_S = 0.006
-"""Time that the proxy spends on a request that a replica rejects: an assumption. The stored demo run
-asks for somewhat more, and with 0.012 a full deployment never recovers."""
+_TRIP_S = 0.003
+_SENT_S = 0.003
+"""Times of a question to a replica and its answer, and of the proxy for each request of a batch of
+which some are rejected: to send it and read the reply. Both are assumptions, which stored runs with
+full replicas bear out (docs/whatif.md#full-replicas)."""
 HANDLE = "proxy"
 
 
@@ -37,12 +44,14 @@ class _Task:
     """A routing task: the request that it was begun for, and its pauses for that so far.
 
     `tries_again` tells that the first try, behind which the second comes without a pause, is over.
+    `asked` are the replicas that it asks for their length.
     """
 
-    __slots__ = ("alive", "own", "pauses", "tries_again")
+    __slots__ = ("alive", "asked", "own", "pauses", "tries_again")
 
     def __init__(self) -> None:
         self.own: int | None = None
+        self.asked: tuple[Replica, ...] = ()
         self.pauses = 0
         self.tries_again = False
         self.alive = True
@@ -68,9 +77,17 @@ class Router:
         self._tasks: dict[int, _Task] = {}
         self._owners: dict[int, _Task] = {}
         self._sent: list[tuple[Replica, int]] = []
+        self._rejected: set[int] = set()
+        self._batches: deque[list[tuple[Replica, int]]] = deque()
         self._busy_until_s = agenda.now_s
+        self._most_tasks = 0
         self._count = 0
         self._number = 0
+
+    @property
+    def queued(self) -> int:
+        """Number of requests that no replica has accepted."""
+        return len(self.waiting) + len(self._rejected)
 
     def take(self, request: int) -> None:
         """Queue a request, and send it at once if a replica has room."""
@@ -78,25 +95,31 @@ class Router:
         self._to_route.append(request)
         self._start_tasks(0)
 
+    def drop_oldest(self, request: int) -> None:
+        """Forget a request that the client gave up, the oldest of those that no replica has."""
+        if request in self._rejected:
+            self._rejected.remove(request)
+            return
+        self.waiting.popleft()
+        owner = self._owners.pop(request, None)
+        if owner is not None:
+            self._cancel(owner)
+
     def set_replicas(self, replicas: list[Replica]) -> None:
         """Route to other replicas from now on."""
         self.replicas = replicas
+        self._most_tasks = min(_MOST_TASKS, 2 * len(replicas))
         self._start_tasks(0)
 
     def _start_tasks(self, _: int) -> None:
-        if self._busy_until_s > self._agenda.now_s:
-            return  # the end of the rejections starts them
-        while self._count < self._wanted_tasks():
+        while self._to_route and self._count < self._wanted_tasks():
             self._count += 1
             self._run(_Task())
 
     def _wanted_tasks(self) -> int:
-        return min(len(self.waiting), _MOST_TASKS, 2 * len(self.replicas))
+        return min(len(self.waiting), self._most_tasks)
 
     def _wake(self, number: int) -> None:
-        if self._busy_until_s > self._agenda.now_s:
-            self._agenda.add(self._busy_until_s, self._wake, number)
-            return
         task = self._tasks.pop(number)
         if task.alive:
             self._run(task)
@@ -108,49 +131,91 @@ class Router:
         and the task of the request that it sent is ended (`_fulfill_pending_requests`).
         """
         while task.own is not None or self._begin(task):
-            chosen = self._choose() if self.replicas else None
-            if chosen is not None:
-                first = self.waiting.popleft()
-                owner = self._owners.pop(first, None)
-                if owner is not None and owner is not task:
-                    self._cancel(owner)
-                self._sent.append((chosen, first))
-                if first == task.own:
-                    task.own = None
-                    continue
-            if not task.tries_again:
-                task.tries_again = True
+            chosen = self._choose(task)
+            if chosen is None:
+                self._deliver()
+                self._later(_TRIP_S, self._answered, task)
+                return
+            if self._sends_own(task, chosen):
                 continue
-            self._pause(task)
-            self._deliver()
-            return
+            if task.tries_again:
+                self._deliver()
+                self._pause(task)
+                return
+            task.tries_again = True
         self._count -= 1
         self._deliver()
         if self._to_route:
             self._agenda.add(self._agenda.now_s, self._start_tasks)
 
+    def _answered(self, number: int) -> None:
+        """Go on with a task whose replicas have told how many requests they have."""
+        task = self._tasks.pop(number)
+        if not task.alive:
+            return
+        for replica in task.asked:
+            replica.believed = replica.ongoing
+        free = [
+            one for one in task.asked if one.ongoing < self._max_ongoing and one in self.replicas
+        ]
+        if free and self._sends_own(task, min(free, key=lambda one: one.ongoing)):
+            self._run(task)
+            return
+        self._deliver()
+        if task.tries_again:
+            self._pause(task)
+        else:
+            task.tries_again = True
+            self._run(task)
+
+    def _sends_own(self, task: _Task, replica: Replica) -> bool:
+        """Send the first of the queue; True if it is the task's own."""
+        first = self.waiting.popleft()
+        owner = self._owners.pop(first, None)
+        self._sent.append((replica, first))
+        if first == task.own:
+            task.own = None
+            return True
+        if owner is not None:
+            self._cancel(owner)
+        return False
+
     def _deliver(self) -> None:
-        """Hand over what was sent; queue again, in its old place, what is rejected."""
-        rejected: list[int] = []
+        """Hand over what was sent."""
+        rejected: list[tuple[Replica, int]] = []
         for replica, request in self._sent:
+            replica.believed += 1
             if replica.ongoing < self._max_ongoing:
                 self._send(replica, request)
             else:
-                rejected.append(request)
-        self._sent.clear()
+                rejected.append((replica, request))
         if rejected:
-            self.waiting.extendleft(reversed(rejected))
-            self._to_route.extendleft(reversed(rejected))
-            self._busy_until_s = self._agenda.now_s + len(rejected) * _REJECTION_S
-            self._agenda.add(self._busy_until_s, self._start_tasks)
+            self._rejected.update(request for _, request in rejected)
+            begun_s = max(self._busy_until_s, self._agenda.now_s)
+            self._busy_until_s = begun_s + len(self._sent) * _SENT_S
+            self._batches.append(rejected)
+            self._agenda.add(self._busy_until_s + _TRIP_S, self._queue_again)
+        self._sent.clear()
+
+    def _queue_again(self, _: int) -> None:
+        """Queue the oldest batch of rejected requests in their old places, but those given up."""
+        batch = self._batches.popleft()
+        for replica, _ in batch:
+            replica.believed = self._max_ongoing
+        again = [request for _, request in batch if request in self._rejected]
+        self._rejected.difference_update(again)
+        self.waiting = deque(sorted((*again, *self.waiting)))
+        self._to_route = deque(sorted((*again, *self._to_route)))
+        self._start_tasks(0)
 
     def _begin(self, task: _Task) -> bool:
         """Give a task its next own request; False if there is none, or are enough tasks."""
-        if self._count > self._wanted_tasks():
+        if not self._to_route or self._count > self._wanted_tasks():
             return False
         while self._to_route:
             own = self._to_route.popleft()
-            if self.waiting and own >= self.waiting[0] and own not in self._owners:
+            waits = self.waiting and (self.waiting[0] == own or own in self.waiting)
+            if waits and own not in self._owners:
                 task.own, task.pauses, task.tries_again = own, 0, False
                 self._owners[own] = task
                 return True
@@ -165,22 +230,30 @@ class Router:
     def _pause(self, task: _Task) -> None:
         pause_s = min(_FIRST_PAUSE_S * 2**task.pauses, _LONGEST_PAUSE_S)
         task.pauses = min(task.pauses + 1, 9)
+        self._later(pause_s, self._wake, task)
+
+    def _later(self, after_s: float, action: Action, task: _Task) -> None:
         self._number += 1
         self._tasks[self._number] = task
-        self._agenda.add(self._agenda.now_s + pause_s, self._wake, self._number)
+        self._agenda.add(self._agenda.now_s + after_s, action, self._number)
 
-    def _choose(self) -> Replica | None:
-        """Return the less busy of two replicas chosen at random; None if both are full."""
+    def _choose(self, task: _Task) -> Replica | None:
+        """Return the less busy of two replicas chosen at random; None if the task has to ask both."""
         replicas = self.replicas
         count = len(replicas)
-        one = replicas[0] if count == 1 else replicas[int(self._chance.random() * count)]
-        if count > 1:
-            other = one
+        if count < 2:
+            both = tuple(replicas)
+            chosen = replicas[0] if count else None
+        else:
+            one = other = replicas[int(self._chance.random() * count)]
             while other is one:
                 other = replicas[int(self._chance.random() * count)]
-            if other.ongoing < one.ongoing:
-                one = other
-        return one if one.ongoing < self._max_ongoing else None
+            both = (one, other)
+            chosen = other if other.believed < one.believed else one
+        if chosen is not None and chosen.believed < self._max_ongoing:
+            return chosen
+        task.asked = both
+        return None
 
 
 class HandleMetrics:
@@ -210,9 +283,9 @@ class HandleMetrics:
     def _sample(self, _: int) -> None:
         now_s = self._agenda.now_s
         router = self._router
-        running = {one.name: one.ongoing for one in router.replicas}
-        running |= {one.name: one.ongoing for one in self.draining if one.ongoing}
-        self._samples.append(_Sample(now_s, len(router.waiting), running))
+        running = {one.name: one.open for one in router.replicas}
+        running |= {one.name: one.open for one in self.draining if one.open}
+        self._samples.append(_Sample(now_s, router.queued, running))
         since_s = now_s - self._policy.look_back_period_s
         while self._samples[0].at_s < since_s:
             self._samples.popleft()
@@ -229,7 +302,7 @@ class HandleMetrics:
             self._samples.popleft()
         queued = Series(
             [one.at_s for one in self._samples] or [now_s],
-            [float(one.queued) for one in self._samples] or [float(len(self._router.waiting))],
+            [float(one.queued) for one in self._samples] or [float(self._router.queued)],
         )
         running: dict[str, tuple[list[float], list[float]]] = {}
         for sample in self._samples:
@@ -238,6 +311,6 @@ class HandleMetrics:
                 at_s.append(sample.at_s)
                 values.append(float(ongoing))
         for one in self._router.replicas:
-            running.setdefault(one.name, ([now_s], [float(one.ongoing)]))
+            running.setdefault(one.name, ([now_s], [float(one.open)]))
         series = {name: Series(*pair) for name, pair in running.items()}
         self._report(HandleReport(self._key, HANDLE, now_s, queued, series))

@@ -2,6 +2,7 @@
 
 import math
 import random
+from copy import copy
 
 import msgspec
 import numpy as np
@@ -39,7 +40,8 @@ class SimulatedDecision(msgspec.Struct, frozen=True):
 class SimulatedRun(msgspec.Struct, frozen=True):
     """Outcome of a simulation: requests in the order of their moments, decisions, and replicas.
 
-    `latency_s` is NaN for requests that were not answered by the end, `error` an index of `ERRORS`.
+    `latency_s` is NaN for requests that were not sent, `error` an index of `ERRORS`. Requests are
+    awaited beyond the end; decisions and replicas are those until then.
     """
 
     at_s: NDArray[np.float64]
@@ -73,11 +75,14 @@ class Simulation:
         self._phase = self._chance.random() if phase is None else phase
         self._target = scenario.target
         self._open = 0
+        self._oldest = self._newest = 0
+        self._watches_time = False
         self._at_s: list[float] = []
         self._ended_s: list[float] = []
         self._error: list[int] = []
         self._name: list[int] = []
         self._works: list[float] = []
+        self._sent_to: list[Replica | None] = []
         self._starting: list[SimulatedLife] = []
         self._running: list[tuple[SimulatedLife, Replica]] = []
         self._draining: list[tuple[SimulatedLife, Replica]] = []
@@ -109,7 +114,15 @@ class Simulation:
         else:
             self._begin_users(scenario.load)
         self._agenda.run_until(scenario.to_s)
-        return self._outcome()
+        decisions, lives = tuple(self._decisions), tuple(copy(one) for one in self._lives)
+        self._await_answers()
+        return self._outcome(decisions, lives)
+
+    def _await_answers(self) -> None:
+        """Go on until no request is open, as the load generator does after the plan."""
+        last_s = self._is.to_s + self._is.timeout_s
+        while self._open and self._agenda.now_s < last_s:
+            self._agenda.run_until(min(self._agenda.now_s + 1.0, last_s))
 
     # Load
 
@@ -118,6 +131,7 @@ class Simulation:
         self._name = load.name.tolist()
         self._ended_s = [math.nan] * len(self._at_s)
         self._error = [OK] * len(self._at_s)
+        self._sent_to = [None] * len(self._at_s)
         self._works = self._drawn_works(load.name).tolist()
         run_until, arrive = self._agenda.run_until, self._arrive
         for request, at_s in enumerate(self._at_s):
@@ -146,6 +160,10 @@ class Simulation:
             self._another(0)
             return
         self._open += 1
+        self._newest = request
+        if not self._watches_time:
+            self._watches_time, self._oldest = True, request
+            self._agenda.add(self._at_s[request] + scenario.timeout_s, self._give_up)
         self._router.take(request)
         if not self._router.replicas and not waiting:
             self._metrics.push()  # the first request for none pushes at once
@@ -170,6 +188,7 @@ class Simulation:
         self._at_s.append(self._agenda.now_s)
         self._ended_s.append(math.nan)
         self._error.append(OK)
+        self._sent_to.append(None)
         mix = self._mix
         code = self._numbers.choice(mix, 1) if self._is_mixed else mix[:1]
         self._name.append(int(code[0]))
@@ -184,23 +203,40 @@ class Simulation:
     # Requests
 
     def _send(self, replica: Replica, request: int) -> None:
-        if self._agenda.now_s - self._at_s[request] > self._is.timeout_s:
-            self._finish(request, TIMED_OUT)
-            return
+        self._sent_to[request] = replica
         replica.start(request, self._works[request])
 
     def _done(self, request: int) -> None:
         if math.isnan(self._ended_s[request]):
-            late = self._agenda.now_s - self._at_s[request] > self._is.timeout_s
-            self._finish(request, TIMED_OUT if late else OK)
+            self._finish(request, OK)
+        elif (replica := self._sent_to[request]) is not None:
+            replica.given_up -= 1
+
+    def _give_up(self, _: int) -> None:
+        """Let the client give up what is over its time, in the order of arrival.
+
+        Since all have the same time-out, only the oldest request that is open has to be watched.
+        """
+        ended_s, error = self._ended_s, self._error
+        for request in range(self._oldest, self._newest + 1):
+            if not math.isnan(ended_s[request]) or error[request] == NOT_SENT:
+                continue
+            over_s = self._at_s[request] + self._is.timeout_s
+            if over_s > self._agenda.now_s:
+                self._oldest = request
+                self._agenda.add(over_s, self._give_up)
+                return
+            if (replica := self._sent_to[request]) is not None:
+                replica.given_up += 1
+            else:
+                self._router.drop_oldest(request)
+            self._finish(request, TIMED_OUT)
+        self._watches_time = False
 
     def _finish(self, request: int, error: int) -> None:
         self._open -= 1
         self._error[request] = error
-        end_s = self._agenda.now_s
-        if error == TIMED_OUT:
-            end_s = min(end_s, self._at_s[request] + self._is.timeout_s)
-        self._ended_s[request] = end_s
+        self._ended_s[request] = self._agenda.now_s
         self._another(0)
 
     # The controller
@@ -261,12 +297,13 @@ class Simulation:
         life, replica = next(one for one in self._draining if one[0] is self._lives[number])
         settings, now_s = self._is.settings, self._agenda.now_s
         stopping_s = life.stopping_s or now_s
-        if replica.ongoing and now_s - stopping_s < settings.shutdown_timeout_s:
+        if replica.open and now_s - stopping_s < settings.shutdown_timeout_s:
             wait_s = max(settings.wait_loop_s, 0.01)
             self._agenda.add(now_s + wait_s, self._check_drained, number)
             return
         for request in replica.kill() if replica.ongoing else ():
-            self._finish(request, KILLED)
+            if math.isnan(self._ended_s[request]):
+                self._finish(request, KILLED)
         life.gone_s = now_s + self._is.starts.end_s
         self._draining.remove((life, replica))
         self._metrics.draining.discard(replica)
@@ -278,13 +315,15 @@ class Simulation:
     def _routes_change(self, _: int) -> None:
         self._router.set_replicas([replica for _, replica in self._running])
 
-    def _outcome(self) -> SimulatedRun:
+    def _outcome(
+        self, decisions: tuple[SimulatedDecision, ...], lives: tuple[SimulatedLife, ...]
+    ) -> SimulatedRun:
         at_s = np.array(self._at_s)
         return SimulatedRun(
             at_s=at_s,
             latency_s=np.array(self._ended_s) - at_s,
             error=np.array(self._error, np.int32),
             name=np.array(self._name, np.int32),
-            decisions=tuple(self._decisions),
-            lives=tuple(self._lives),
+            decisions=decisions,
+            lives=lives,
         )

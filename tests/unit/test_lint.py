@@ -218,6 +218,35 @@ def test_a_maximum_forgets_lulls_and_a_minimum_bursts(aggregation, forgotten, ke
     assert f"the {aggregation} over the last 30 s" in fires["delay-within-look-back"]
 
 
+@pytest.mark.parametrize(
+    ("aggregation", "up_s", "down_s", "tried"),
+    [
+        ("max", 5, 2, "look_back_period_s=5"),
+        ("max", 5, 0, "look_back_period_s=5"),
+        ("min", 2, 5, "look_back_period_s=5"),
+        ("mean", 5, 2, "look_back_period_s=2"),
+        ("max", 0, 5, "upscale_delay_s=10"),
+    ],
+)
+def test_what_is_tried_is_what_is_advised(aggregation, up_s, down_s, tried):
+    changed = {
+        "aggregation_function": aggregation,
+        "upscale_delay_s": up_s,
+        "downscale_delay_s": down_s,
+        "look_back_period_s": 10,
+        "metrics_interval_s": 1,
+    }
+    [finding] = lint_config({KEY: DeploymentInfo(autoscaling=RAY_DEFAULTS | changed)})
+
+    assert finding.command == f"scalelag whatif RUN --set {KEY}:{tried}"
+    assert f"{tried.replace('=', ' to ')}" in finding.text
+
+
+def test_bounds_that_are_the_same_leave_delays_and_targets_without_effect():
+    assert found(min_replicas=2, max_replicas=2, upscale_delay_s=1, upscaling_factor=9) == {}
+    assert "push-slower-than-delay" in found(min_replicas=1, max_replicas=2, upscale_delay_s=1)
+
+
 # --- target-above-max-ongoing ----------------------------------------------------------------
 
 
@@ -228,6 +257,23 @@ def test_a_target_over_max_ongoing_requests_is_found_with_what_must_queue():
     assert "more than 3 requests a replica wait in the queue" in text
     assert "Set max_ongoing_requests to 10 " in text  # 8 and 20 % is 9.6
     assert text.endswith("target_ongoing_requests to 4.17 or less.")  # 5 / 1.2
+
+
+@pytest.mark.parametrize(
+    ("most", "target", "advised"),
+    [
+        (5, 6, "8 (Ray|4.17"),
+        (5000, 6000, "7200 (Ray|4166"),
+        (1234567, 2000000, "2400000 (Ray|1028805"),
+    ],
+)
+def test_large_numbers_are_written_out(most: int, target: int, advised: str):
+    text = found(max_ongoing_requests=most, target_ongoing_requests=target)[
+        "target-above-max-ongoing"
+    ]
+
+    assert f"target_ongoing_requests {target} is above max_ongoing_requests {most}:" in text
+    assert all(f" to {one}" in text for one in advised.split("|"))
 
 
 @pytest.mark.parametrize("most", [5, 6, None])

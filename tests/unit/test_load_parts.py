@@ -132,6 +132,15 @@ def test_a_single_token_has_a_first_and_no_time_between():
     assert (stream.first_token_p99_ms, stream.time_between_tokens_p99_ms) == (500.0, None)
 
 
+def test_many_tokens_in_one_chunk_have_no_time_between():
+    """As the server counts them: 40 in the one chunk of the first answer."""
+    report = report_of([(0, 1.0, "/", None, (0.3, 40, NAN))], "10rps:10s").stream
+
+    assert report is not None
+    assert (report.tokens, report.first_token_p50_ms) == (40, pytest.approx(300))
+    assert report.time_between_tokens_p50_ms is None
+
+
 def test_a_run_without_streams_reports_none():
     report = report_of([(0.0, 1.0, "/", None, None)], "1rps:2s")
 

@@ -1,94 +1,19 @@
-"""SimulatedRun replicas, router and controller against outcomes that can be worked out by hand."""
+"""Simulated replicas, router and controller against outcomes that can be worked out by hand."""
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from reports.analysis.elasticity.staircase import Staircase
-from reports.analysis.lag.policy import policy_of
 from reports.whatif.agenda import Agenda
-from reports.whatif.autoscaler import HandleReport
 from reports.whatif.replica import Replica
 from reports.whatif.router import Router
-from reports.whatif.scenario import Arrivals, Load, Scenario, Users, settings_of
 from reports.whatif.service_times import ServiceTimes, service_times
-from reports.whatif.simulate import (
-    KILLED,
-    NOT_SENT,
-    OK,
-    REJECTED,
-    TIMED_OUT,
-    SimulatedRun,
-    Simulation,
-)
-from reports.whatif.start_up import StartUps
-from scalelag.record.deployment_info import DeploymentInfo
+from reports.whatif.simulate import KILLED, NOT_SENT, OK, REJECTED, TIMED_OUT
 from scalelag.record.requests_file import RequestColumns
-
-KEY = "app/D"
-T0 = 1_800_000_000.0
-
-
-class Planned:
-    """An autoscaler whose targets are planned: each from its second on."""
-
-    def __init__(self, targets: Mapping[float, int]) -> None:
-        self.targets = targets
-        self.reports: list[HandleReport] = []
-
-    def report(self, report: HandleReport) -> None:
-        self.reports.append(report)
-
-    def set_running(self, deployment: str, replicas: Sequence[str]) -> None:
-        assert deployment == KEY
-        self.running = list(replicas)
-
-    def decide(self, now_s: float, targets: Mapping[str, int]) -> Mapping[str, int]:
-        due = [number for at_s, number in self.targets.items() if T0 + at_s <= now_s]
-        return {KEY: due[-1] if due else targets[KEY]}
-
-
-def arrivals(*at_s: float) -> Arrivals:
-    return Arrivals(np.array(at_s) + T0, np.zeros(len(at_s), np.int32), ("/",))
-
-
-def scenario(load: Load, *, to_s: float = 30.0, work_s: float = 1.0, **more: Any) -> Scenario:
-    config = {"max_ongoing_requests": 5, "graceful_shutdown_wait_loop_s": 2.0}
-    config |= more.pop("config", {})
-    info = DeploymentInfo(
-        autoscaling={
-            "min_replicas": 0,
-            "max_replicas": 10,
-            "metrics_interval_s": 1.0,
-            "look_back_period_s": 5.0,
-        },
-        config=config,
-    )
-    policy = policy_of(info, "2.60.0")
-    assert policy is not None
-    made = Scenario(
-        settings=settings_of(KEY, info, policy),
-        load=load,
-        service=ServiceTimes((np.full(3, work_s),), 0.0, 1.0, varied=True, requests=3),
-        starts=StartUps((3.0,), route_s=0.0, stop_s=0.0, end_s=0.5),
-        from_s=T0 - 1,
-        to_s=T0 + to_s,
-        replicas=1,
-        target=1,
-        loop_s=0.1,
-        max_in_flight=1000,
-        timeout_s=30.0,
-    )
-    service = msgspec.structs.replace(made.service, sharing=more.pop("sharing", 0.0))
-    return msgspec.structs.replace(made, service=service, **more)
-
-
-def run(made: Scenario, autoscaler: Planned | None = None, seed: int = 1) -> SimulatedRun:
-    return Simulation(made, autoscaler or Planned({}), seed, phase=0.0).run()
+from tests.unit.simulation_cases import T0, Planned, arrivals, run, scenario, users
 
 
 def test_requests_that_only_wait_do_not_slow_each_other_down():
@@ -111,10 +36,11 @@ def test_with_some_sharing_two_requests_are_slowed_down_by_that_much():
 
 
 def test_a_request_beyond_max_ongoing_waits_for_a_pause_of_the_router():
-    # One slot: the second waits; tries at 0, 0, 25, 75, 175, 375, 775 ms and then every 500 ms.
+    # One slot: the second waits. It asks for 3 ms each at 0, 3, 31, 84, 187, 390, 793 ms; each pause
+    # begins with an answer. The slot is free at 1 s, and the pause over at 796 + 500 ms.
     found = run(scenario(arrivals(0.0, 0.0), config={"max_ongoing_requests": 1}))
 
-    assert found.latency_s.tolist() == pytest.approx([1.0, 1.275 + 1.0])
+    assert found.latency_s.tolist() == pytest.approx([1.0, 1.296 + 1.0])
 
 
 def test_a_full_queue_rejects_and_a_full_load_generator_does_not_send():
@@ -178,11 +104,6 @@ def test_requests_for_no_replica_wait_until_one_runs_and_are_pushed_at_once():
 
     assert found.latency_s[0] == pytest.approx(3.0 + 1.0 - 0.33, abs=0.11)
     assert any(one.at_s == T0 + 0.33 for one in autoscaler.reports)
-
-
-def users(pause_s: float, mix: Sequence[int] = (0,)) -> Users:
-    names = tuple(f"/{code}" for code in range(max(mix) + 1))
-    return Users((T0, T0 + 10.0), (4, 0), pause_s, names, np.array(mix, np.int32))
 
 
 def test_users_send_what_those_of_the_record_sent():

@@ -1,10 +1,13 @@
 """The search of settings: its space, its front and order, and the same answer from the same seed."""
 
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from reports.analysis.lag.policy import policy_of
 from reports.analysis.load.slo import parse_slo
 from reports.model.intervals import Span, longer_than
 from reports.whatif.from_record import recorded_scenario
@@ -18,18 +21,20 @@ from reports.whatif.tuning.objectives import (
     is_worse,
     spread,
 )
-from reports.whatif.tuning.search import guesses
+from reports.whatif.tuning.search import guesses, search
 from reports.whatif.tuning.space import (
     changes_of,
     config_of,
     info_of,
     own_place,
     repaired,
+    rests_on_one_report,
     space_of,
     without,
 )
 from scalelag.errors import UsageError
 from scalelag.plan.stages import LoadStep
+from scalelag.record.effective import adjusted
 from scalelag.record.run_dir import load_run
 from tests.unit.request_rows import columns
 
@@ -52,6 +57,11 @@ def rows(at_s, latency_s, failed=()):
 
 def goals(lag_s=5.0, beyond_slo_s=5.0, reversals=0.0, replica_hours=1.0):
     return Goals(lag_s, beyond_slo_s, reversals, replica_hours)
+
+
+def with_changes(settings, changes):
+    info = info_of(settings.info, changes)
+    return msgspec.structs.replace(settings, info=info, policy=policy_of(info))
 
 
 def values(space, name):
@@ -102,10 +112,63 @@ def test_a_push_interval_is_brought_within_the_look_back(settings):
     place = {one.setting: one.own for one in space}
     place["look_back_period_s"] = 0
     place["metrics_interval_s"] = len(values(space, "metrics_interval_s")) - 1
+    place["upscale_delay_s"] = 0
 
     found = changes_of(repaired(tuple(place.values()), space), space)
 
-    assert found == {"look_back_period_s": 1.0}
+    assert found == {"upscale_delay_s": 0.0}  # 1 s within the 2 s of the run
+
+
+def test_no_candidate_rests_on_one_report(settings):
+    space = space_of(settings, 4, ())
+    own = own_place(space)
+    at = {one.setting: number for number, one in enumerate(space)}
+    push, look_back = at["metrics_interval_s"], at["look_back_period_s"]
+
+    for pushed, kept in product(
+        range(len(space[push].values)), range(len(space[look_back].values))
+    ):
+        place = list(own)
+        place[push], place[look_back] = pushed, kept
+
+        assert not rests_on_one_report(repaired(tuple(place), space), space)
+
+
+@pytest.mark.parametrize(
+    ("keep", "searched", "values_s"),
+    [
+        ("metrics_interval_s", "look_back_period_s", (2.0, 5.0, 10.0, 20.0, 30.0)),
+        ("look_back_period_s", "metrics_interval_s", (1.0,)),
+    ],
+)
+def test_beside_a_kept_interval_the_other_one_fits_it(settings, keep, searched, values_s):
+    space = {one.setting: one.values for one in space_of(settings, 4, (keep,))}
+
+    assert space.get(searched, (1.0,)) == values_s
+
+
+def test_the_runs_own_settings_are_searched_as_they_are(settings):
+    space = space_of(with_changes(settings, {"metrics_interval_s": 10.0}), 4, ())
+    asked = []
+
+    def figures(places):
+        asked.extend(places)
+        return [goals()] * len(places)
+
+    search(SimpleNamespace(space=space, seed=1), SimpleNamespace(goals=figures), 10)
+
+    assert rests_on_one_report(own_place(space), space)
+    assert [place for place in asked if rests_on_one_report(place, space)] == [own_place(space)]
+
+
+@pytest.mark.parametrize("capacity", [50.0, 33.0, None])
+def test_the_recorded_peak_fits_below_what_a_capacity_leaves(settings, capacity):
+    info = msgspec.structs.replace(settings.info, target_capacity=capacity)
+    changed = with_changes(msgspec.structs.replace(settings, info=info), {"max_replicas": 6})
+
+    found = values(space_of(changed, 4, ()), "max_replicas")
+
+    assert min(adjusted(one, capacity) for one in found if one != 6) >= 4
 
 
 def test_the_guesses_begin_with_the_runs_own_settings(settings):

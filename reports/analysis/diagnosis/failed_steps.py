@@ -16,7 +16,7 @@ _LEAST_FAILED = 2
 
 
 class FailedStep(msgspec.Struct, frozen=True):
-    """Failed requests of one step, None if none failed, of so many that were `sent`.
+    """Failed requests of one step of which `sent` were sent; None if none failed.
 
     `overload` of them failed as an overload may do it, `at_once` of those before the step was calm.
     """

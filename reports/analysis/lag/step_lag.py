@@ -108,7 +108,7 @@ class StepLag(msgspec.Struct, frozen=True):
         return measured_phase(self.phases, name)
 
     def missed(self, hold_s: float, wanted: int, why: str) -> "StepLag":
-        """The lag of a step that `wanted` so many replicas, and got no decision in `hold_s`."""
+        """The lag of a step that wanted `wanted` replicas, and got no decision in `hold_s`."""
         names = UP_PHASES if self.direction == "up" else DOWN_PHASES
         return msgspec.structs.replace(
             self,

@@ -23,6 +23,16 @@ def delays_of(policy: Policy) -> dict[str, float]:
     }
 
 
+def delays_that_count(policy: Policy) -> dict[str, float]:
+    """The delays in which the look-back still holds what is over.
+
+    A maximum forgets a lull at once and a minimum a burst, so that the delay of the other direction
+    alone counts there.
+    """
+    forgets = {"max": "downscale_delay_s", "min": "upscale_delay_s"}.get(policy.aggregation)
+    return {name: s for name, s in delays_of(policy).items() if name != forgets}
+
+
 def _quicker_push(policy: Policy) -> dict[str, float]:
     delays = (delay_s or QUICKEST_PUSH_S for delay_s in delays_of(policy).values())
     return {"metrics_interval_s": min(delays)}
@@ -34,10 +44,11 @@ def _within_look_back(policy: Policy) -> dict[str, float]:
 
 def _shorter_look_back(policy: Policy) -> dict[str, float]:
     """The look-back of the shortest delay, with a push within it; longer delays if one is 0."""
-    least_s = min(delays_of(policy).values())
+    delays = delays_that_count(policy)
+    least_s = min(delays.values())
     if not least_s:
         look_back_s = policy.look_back_period_s
-        return {name: max(s, look_back_s) for name, s in delays_of(policy).items()}
+        return {name: max(s, look_back_s) for name, s in delays.items()}
     push = {"metrics_interval_s": least_s / 2} if policy.metrics_interval_s >= least_s else {}
     return {"look_back_period_s": least_s, **push}
 

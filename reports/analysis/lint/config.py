@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports.analysis.lag.policy import Policy, policy_of
-from reports.analysis.lint.advised import QUICKEST_PUSH_S, advised_change, delays_of
+from reports.analysis.lint.advised import (
+    QUICKEST_PUSH_S,
+    advised_change,
+    delays_of,
+    delays_that_count,
+)
 from reports.model.try_out import whatif_command
 from scalelag.record.effective import is_number, slots_of
 from scalelag.record.rows import DeploymentKey
@@ -22,7 +27,8 @@ Rule = Callable[[Policy, DeploymentInfo], str | None]
 def lint_config(deployments: Mapping[DeploymentKey, DeploymentInfo]) -> tuple[LintFinding, ...]:
     """Findings on configurations as deployed, by deployment; none for a fixed number of replicas.
 
-    Of a policy of the user's own only those settings are judged that Ray itself carries out.
+    Of a policy of the user's own, and where both bounds are the same, only those settings are judged
+    that Ray itself carries out.
     """
     found: list[LintFinding] = []
     policies = {key: policy_of(info) for key, info in deployments.items()}
@@ -31,7 +37,8 @@ def lint_config(deployments: Mapping[DeploymentKey, DeploymentInfo]) -> tuple[Li
         policy = policies[key]
         if policy is None:
             continue
-        rules = _ALWAYS | _OF_DEFAULT_POLICY if policy.default else _ALWAYS
+        decides = policy.default and policy.max_replicas > policy.min_replicas
+        rules = _ALWAYS | _OF_DEFAULT_POLICY if decides else _ALWAYS
         texts = {name: rule(policy, info) for name, rule in rules.items()}
         found += [
             LintFinding(key, name, text, _command(key, name, policy) if alone else None)
@@ -74,14 +81,8 @@ def _look_back_within_push(policy: Policy, _info: DeploymentInfo) -> str | None:
 
 
 def _delay_within_look_back(policy: Policy, _info: DeploymentInfo) -> str | None:
-    """The past counts for `L`: with a shorter delay, a burst acts that is over already.
-
-    A maximum forgets a lull at once and a minimum a burst, so that the delay of the other
-    direction alone counts there.
-    """
-    look_back_s = policy.look_back_period_s
-    forgets = {"max": "downscale_delay_s", "min": "upscale_delay_s"}.get(policy.aggregation)
-    delays = {name: s for name, s in delays_of(policy).items() if name != forgets}
+    """The past counts for `L`: with a shorter delay, a burst acts that is over already."""
+    look_back_s, delays = policy.look_back_period_s, delays_that_count(policy)
     short = [name for name, delay_s in delays.items() if delay_s < look_back_s]
     if not short:
         return None
@@ -119,12 +120,20 @@ def _target_above_max_ongoing(policy: Policy, info: DeploymentInfo) -> str | Non
     if most is None or target <= most:
         return None
     return (
-        f"target_ongoing_requests {target:g} is above max_ongoing_requests {most:g}: a full replica "
-        f"has {most:g}, so replicas are added only while more than {count(target - most, 'request')} a "
+        f"target_ongoing_requests {target:.10g} is above max_ongoing_requests {most}: a full replica "
+        f"has {most}, so replicas are added only while more than {count(target - most, 'request')} a "
         f"replica wait in the queue besides. Set max_ongoing_requests to {math.ceil(1.2 * target)} "
         "(Ray advises 20 to 50 % above the target), or target_ongoing_requests to "
-        f"{most / 1.2:.3g} or less."
+        f"{_about(most / 1.2)} or less."
     )
+
+
+def _about(value: float) -> str:
+    """A number with three digits, or the whole part of a larger one."""
+    return f"{value:.3g}" if value < _THREE_DIGITS else str(int(value))
+
+
+_THREE_DIGITS = 100
 
 
 def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
@@ -146,7 +155,7 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
     if up > 1 and gain >= _MOST_GAIN and wide >= _MOST_GAIN:
         found.append(
             f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: "
-            f"one open request more moves {count(gain, 'replica')}, so the target follows every "
+            f"one open request more moves {gain:.3g} replicas, so the target follows every "
             "fluctuation. Set upscaling_factor to 1."
         )
     return " ".join(found) or None

@@ -15,7 +15,8 @@ class Streams(msgspec.Struct, frozen=True):
     """All streamed answers of a run: their rows' numbers, ascending, and the figures of each.
 
     `between_tokens` are seconds, each whole answer's mean: from its first token to its last, over the
-    tokens that came in this time. NaN where fewer than two came or the answer broke off.
+    tokens that came in this time. NaN where fewer than two came, or all in one chunk, or the answer
+    broke off.
     """
 
     told: StreamColumns
@@ -34,7 +35,9 @@ def streams_of(rows: RequestColumns) -> Streams:
     is_timed = np.isfinite(told.last_token_s)
     last_s = np.where(is_timed, told.last_token_s, rows.latency_s[told.row])
     tokens = np.where(is_timed, told.timed_tokens, told.tokens)
-    whole = (rows.error[told.row] < 0) & (tokens >= _FOR_A_MEAN)
+    # A server may count many tokens in one chunk: that there was a second chunk, the gap tells.
+    in_turn = np.isfinite(told.token_gap_max_s)
+    whole = (rows.error[told.row] < 0) & (tokens >= _FOR_A_MEAN) & in_turn
     between = np.full(told.row.size, np.nan, np.float32)
     between[whole] = (last_s - told.first_token_s)[whole] / (tokens[whole] - 1)
     return Streams(told, between)

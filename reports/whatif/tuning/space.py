@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,8 @@ _FIXED: Mapping[str, tuple[float, ...]] = {
 _OF_TARGET = (0.25, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
 _OF_MOST = (0.5, 0.75, 1.0, 1.5, 2.0)
 _MOST_MINIMA = 6
+_PUSH = "metrics_interval_s"
+_LOOK_BACK = "look_back_period_s"
 
 Place = tuple[int, ...]
 """A candidate: of each dimension the place of its value."""
@@ -63,17 +65,31 @@ def space_of(settings: Settings, peak: int, keep: Collection[str]) -> tuple[Dime
                 f"--keep {name}: that is no setting that is searched; these are {', '.join(known)}"
                 f"{'; near it: ' + ', '.join(near) if near else ''}."
             )
-    found = [_dimension(name, settings, peak) for name in known if name not in keep]
+    peak = _unscaled(peak, settings.policy.scaling.capacity)
+    searched = [name for name in known if name not in keep]
+    found = [_dimension(name, settings, peak, searched) for name in searched]
     found = [one for one in found if len(one.values) > 1]
     if not found:
         raise UsageError("--keep: with all of these kept, there is nothing to search.")
     return tuple(found)
 
 
-def _dimension(name: str, settings: Settings, peak: int) -> Dimension:
-    own = _own(name, settings)
-    values = sorted({own, *_values(name, settings, peak)})
+def _dimension(name: str, settings: Settings, peak: int, searched: Collection[str]) -> Dimension:
+    own, policy = _own(name, settings), settings.policy
+    made = _values(name, settings, peak)
+    if name == _LOOK_BACK and _PUSH not in searched:
+        made = [one for one in made if one > policy.metrics_interval_s]
+    if name == _PUSH and _LOOK_BACK not in searched:
+        made = [one for one in made if one < policy.look_back_period_s]
+    values = sorted({own, *made})
     return Dimension(name, tuple(values), values.index(own))
+
+
+def _unscaled(replicas: int, capacity: float | None) -> int:
+    """The fewest that a `target_capacity` makes `replicas` of: settings are what it scales."""
+    if not capacity or replicas <= 1:
+        return replicas
+    return math.ceil((replicas - 0.5) * 100 / capacity)
 
 
 def _own(name: str, settings: Settings) -> Any:  # noqa: ANN401  a number or a text
@@ -112,23 +128,49 @@ def own_place(space: Sequence[Dimension]) -> Place:
 
 
 def repaired(place: Place, space: Sequence[Dimension]) -> Place:
-    """The nearest candidate with min <= max, and a push interval within the look-back."""
-    at = {one.setting: number for number, one in enumerate(space)}
-    fixed = list(place)
+    """The nearest candidate with min <= max, and a push interval below the look-back.
 
-    def value(name: str) -> float | None:
-        return space[at[name]].values[fixed[at[name]]] if name in at else None
+    The run's own settings stay what they are.
+    """
+    if place == own_place(space):
+        return place
+    fixed = _lowered(place, space, "min_replicas", lambda one: not _is_upside_down(one, space))
+    fixed = _lowered(fixed, space, _PUSH, lambda one: not rests_on_one_report(one, space))
+    # The shortest push interval and the shortest look-back are the same.
+    while rests_on_one_report(fixed, space):
+        fixed = tuple(
+            number + 1 if one.setting == _LOOK_BACK else number
+            for one, number in zip(space, fixed, strict=True)
+        )
+    return fixed
 
-    for low, high in (
-        ("min_replicas", "max_replicas"),
-        ("metrics_interval_s", "look_back_period_s"),
-    ):
-        limit = value(high)
-        while limit is not None and (found := value(low)) is not None and found > limit:
-            if fixed[at[low]] == 0:
-                break
-            fixed[at[low]] -= 1
-    return tuple(fixed)
+
+def _lowered(
+    place: Place, space: Sequence[Dimension], setting: str, is_good: Callable[[Place], bool]
+) -> Place:
+    """The first good candidate with this or a lower value of `setting`; else that with its least."""
+    at = next((number for number, one in enumerate(space) if one.setting == setting), None)
+    while at is not None and place[at] > 0 and not is_good(place):
+        place = (*place[:at], place[at] - 1, *place[at + 1 :])
+    return place
+
+
+def _is_upside_down(place: Place, space: Sequence[Dimension]) -> bool:
+    value = _values_at(place, space)
+    return value.get("min_replicas", 0) > value.get("max_replicas", math.inf)
+
+
+def rests_on_one_report(place: Place, space: Sequence[Dimension]) -> bool:
+    """Return whether the look-back is no longer than the push interval: Ray means to refuse that.
+
+    False where one of the two is not searched.
+    """
+    value = _values_at(place, space)
+    return value.get(_LOOK_BACK, math.inf) <= value.get(_PUSH, 0.0)
+
+
+def _values_at(place: Place, space: Sequence[Dimension]) -> dict[str, Any]:
+    return {one.setting: one.values[number] for one, number in zip(space, place, strict=True)}
 
 
 def changes_of(place: Place, space: Sequence[Dimension]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from reports.whatif.tuning.space import (
     config_of,
     info_of,
     own_place,
+    rests_on_one_report,
     without,
 )
 
@@ -190,7 +191,11 @@ def _simplified(
         simpler = [without(place, one.setting, space) for place in present]
         before, after = simulator.goals(present), simulator.goals(simpler)
         present = [
-            place if is_worse(new, old) or not saves(new, own, wish) else other
+            place
+            if is_worse(new, old)
+            or not saves(new, own, wish)
+            or (rests_on_one_report(other, space) and not rests_on_one_report(place, space))
+            else other
             for place, other, old, new in zip(present, simpler, before, after, strict=True)
         ]
     return present
@@ -239,7 +244,9 @@ def _figures(outcomes: Sequence[Outcome]) -> dict[TuneFigure, Estimate]:
 def _notes(task: Task, places: Sequence[Place]) -> list[str]:
     """Limits of the answer that a user has to know of."""
     found: list[str] = []
-    own = task.recorded.scenario.settings.policy.max_replicas
+    recorded = task.recorded.scenario.settings
+    # As it stands in the configuration, before a target_capacity scales it.
+    own = (recorded.info.autoscaling or {}).get("max_replicas") or recorded.policy.max_replicas
     above = max((changes_of(one, task.space).get("max_replicas", 0) for one in places), default=0)
     if above > own:
         found.append(

@@ -7,6 +7,8 @@ const LOW_PX = 90;
 const GAP_PX = 44;
 const MARGIN = { l: 46, r: 46, t: 40, b: 44 };
 const HEADROOM = 1.3; // above the replicas, for the lags
+const SHORTEST_S = 20; // of the axis
+const WINDOW_STEPS = 20;
 const STILL_COMING_S = 1.5; // rows of requests come twice a second
 
 const [START, WIDTH, DUE, ANSWERED, FAILED] = [0, 1, 2, 3, 4];
@@ -72,11 +74,20 @@ function endOf(store) {
   return Math.max(0, state === "running" ? elapsedS : (seenS ?? elapsedS));
 }
 
+// Its end moves in steps, not with each answer: Plotly remembers the size of each label at each place.
 function rangeOf(store, view, until) {
   if (view === "plan") return [0, Math.max(store.head.durationS, until)];
-  if (view === "so far") return [0, Math.max(20, until * 1.02)];
+  if (view === "so far") return [0, roundedUp(Math.max(SHORTEST_S, until))];
   const width = Number(view);
-  return [Math.max(0, until - width), Math.max(width, until) * 1.005];
+  const step = width / WINDOW_STEPS;
+  const end = Math.max(width, Math.ceil(until / step) * step);
+  return [end - width, end];
+}
+
+// To a tenth of the power of ten below, so that at most a tenth is empty.
+function roundedUp(seconds) {
+  const step = 10 ** Math.floor(Math.log10(seconds)) / 10;
+  return Math.ceil(seconds / step) * step;
 }
 
 function loadTraces(store, color, layout, until, axis) {

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 import scalelag
 from scalelag.cli.empty_values import parsed_without_empty
 from scalelag.cli.paths import check_paths
+from scalelag.cli.run.config_file import parsed_with_file
 from scalelag.cli.run.locust_arguments import with_passed_on, with_run_options
 from scalelag.cli.run.signals import interruptible
 from scalelag.cli.run.signature import run
@@ -48,8 +49,9 @@ class _SectionedCommand(TyperCommand):
     """A command whose `--help` lists options under headings. Typer does so only with Rich's boxes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  click's
-        """Refuse values that are empty."""
-        return parsed_without_empty(self, ctx, args, super().parse_args)
+        """Refuse values that are empty, and say of those of a file where they stand."""
+        parse = partial(parsed_with_file, parse=super().parse_args)
+        return parsed_without_empty(self, ctx, args, parse)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  click's, not exported
         """Write the options under their headings, in the order of the signature."""

@@ -13,6 +13,7 @@ from locust.event import EventHook
 from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
+from scalelag.console import say
 from scalelag.errors import UsageError
 from scalelag.options.catalog import set_defaults
 from scalelag.packages import check_packages
@@ -29,6 +30,7 @@ from scalelag.plugin.web.guard import close_door
 from scalelag.plugin.web.pages import add_pages
 from scalelag.plugin.web.start import Start
 from scalelag.plugin.web.tabs import add_tabs
+from scalelag.plugin.worker.locust_statistics import take_odd_values
 
 _lifecycles: WeakKeyDictionary[Environment, Lifecycle] = WeakKeyDictionary()
 _attached: list[bool] = []
@@ -69,13 +71,14 @@ def _on_init(environment: Environment, runner: Runner, **_rest: object) -> None:
     leave_later_errors()
     make_harmless()
     keep_steady_time()
+    take_odd_values(environment.stats, say)
     lifecycle = _lifecycles[environment] = Lifecycle(environment, runner, os.environ)
     is_worker = isinstance(runner, WorkerRunner)
     if not is_worker:
         lead_own_shapes(environment)
         come_last(events.quitting, _on_quitting)
         lifecycle.process_code.hold_exits()
-        handle_exits(lifecycle.take_exit)
+    handle_exits(lifecycle.worker.take_exit if is_worker else lifecycle.take_exit)
     options = environment.parsed_options
     handle_signals(
         lifecycle.worker.interrupt if is_worker else lifecycle.interrupt,

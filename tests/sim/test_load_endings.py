@@ -322,3 +322,36 @@ def small_disk(tmp_path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+ODD_VALUES = """
+from locust import User, constant, task
+
+
+class Odd(User):
+    wait_time = constant(0.1)
+
+    @task
+    def ask(self):
+        fire = self.environment.events.request.fire
+        for name, time_ms in ((7, 5.0), ("seven", float("nan")), ("seven", "slow")):
+            fire(request_type="ASK", name=name, response_time=time_ms, response_length=0)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("more", [(), ("--processes", "2")])
+def test_values_that_locusts_statistics_cannot_take_cost_neither_report_nor_code(
+    target, tmp_path, more
+):
+    own = tmp_path / "own.py"
+    own.write_text(ODD_VALUES)
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
+    with started(tmp_path, *target, "--steps", "2users:1s", *more, locustfile=both) as locust:
+        run = locust.wait()
+
+    assert_ran(run)
+    assert "Locust's own statistics cannot take a name of 7" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert run.stdout.count("stepped on Ray") == 1
+    assert run.recorded.requests.count >= 2 * 3

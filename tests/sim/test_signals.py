@@ -366,3 +366,29 @@ def test_exits_in_listeners_of_the_end_leave_a_failed_run_its_report_and_its_cod
     assert run.info["status"] == "complete"
     assert run.stdout.count("FAIL") >= 1
     assert "Traceback" not in run.stderr
+
+
+LEAVES_WHEN_STOPPED = """
+    @task
+    def ask(self):
+        self.client.get("/")
+
+    def on_stop(self):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("more", [(), ("--processes", "2")])
+def test_users_that_exit_when_they_are_stopped_raise_and_end_no_run(target, tmp_path, more):
+    own = tmp_path / "own.py"
+    own.write_text(f"{LEAVES.partition('    asked')[0]}{LEAVES_WHEN_STOPPED}")
+    both = f"{ROOT / 'locustfiles' / 'attached.py'},{own}"
+    with started(
+        tmp_path, *target, "--steps", "2users:1s,1users:1s", *more, locustfile=both
+    ) as locust:
+        run = locust.wait()
+
+    assert run.info["status"] == "complete"
+    assert_ran(run, 4)
+    assert run.load["task_exceptions"] == 2

@@ -133,6 +133,25 @@ def test_the_command_line_wins(tmp_path: Path):
     assert "nonsense" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("request-timeout = -1", "request-timeout: -1: give 0.001 or more seconds"),
+        ("processes = 0", "processes: Input should be greater than or equal to 1"),
+        ('max_in_flight = "many"', "max-in-flight: Input should be a valid integer"),
+        ('gate = ["requests.error_ratio <= 1", "a ?? b"]', "gate: "),
+    ],
+)
+def test_a_value_that_its_option_does_not_take_is_named_with_file_and_key(tmp_path, text, said):
+    written(tmp_path, f"{text}\n")
+
+    done = run(tmp_path, "--steps", "1rps:1s", "--host", "no-url")
+
+    assert done.returncode == 2
+    assert f"scalelag.toml: {said}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_may_be_named(tmp_path: Path):
     other = written(tmp_path, 'host = "no-url"\n', "nightly.toml")
     written(tmp_path, 'steps = "nonsense"\n')

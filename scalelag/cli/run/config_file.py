@@ -1,7 +1,7 @@
 """Options of `scalelag run` from a file: `scalelag.toml`, or `[tool.scalelag]` in pyproject.toml."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 from scalelag.cli.run.locust_arguments import PASSED_ON, RUN_OPTION
 from scalelag.errors import UsageError
 from scalelag.options.catalog import OPTIONS
+from scalelag.options.option import parse_option
 from scalelag.options.toml_file import MIX_KEYS, PROJECT_FILE, nearest, read_table
 from scalelag.plan.events import below
 
@@ -120,6 +121,41 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     if found is not None:
         print(f"scalelag: options of {found}", file=sys.stderr)
     return found
+
+
+def parsed_with_file(
+    ctx: Any,  # noqa: ANN401  typer does not export click's types
+    args: list[str],
+    parse: Callable[[Any, list[str]], list[str]],
+) -> list[str]:
+    """Return what `parse` leaves of `args`.
+
+    Raises typer.BadParameter naming the file and the key of a value in it that its option refuses;
+    one that the command line overrides is not looked at.
+    """
+    try:
+        left = parse(ctx, args)
+    except typer.BadParameter as error:
+        param: Any = error.param
+        if param is None or not _is_of_file(ctx, param.name):
+            raise
+        key = param.name.replace("_", "-")
+        raise typer.BadParameter(f"{ctx.params['config']}: {key}: {error.message}") from None
+    for option in (one for one in OPTIONS if _is_of_file(ctx, one.dest)):
+        value = ctx.params[option.dest]
+        try:
+            for one in value if isinstance(value, list | tuple) else (value,):
+                parse_option(option, one)
+        except UsageError as error:
+            said = str(error).removeprefix("--")
+            raise typer.BadParameter(f"{ctx.params['config']}: {said}") from error
+    return left
+
+
+def _is_of_file(ctx: Any, name: str) -> bool:  # noqa: ANN401
+    """Return whether the value of a parameter is the one in the file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
 
 
 def kinds_of(parameters: Sequence[Any]) -> dict[str, Kind]:

@@ -323,7 +323,8 @@ class Lifecycle:
         if who is None or self._run is None or not self.state.is_open:
             self.process_code.harden(raised, who if self.state.is_unopened else None)
             return False
-        if self.is_going and not self._run.plan_done and not is_stopping(self._runner):
+        goes_on = self.worker.take_exit(raised) or is_stopping(self._runner)
+        if self.is_going and not self._run.plan_done and not goes_on:
             self._run.note_stopper(who)
             interrupt_locust()
         else:

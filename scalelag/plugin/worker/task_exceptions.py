@@ -41,6 +41,12 @@ class TaskExceptions:
         return tuple(TaskException(text, where, count) for (text, where), count in counts.items())
 
 
+def is_in_on_stop(exception: BaseException) -> bool:
+    """Return whether it was raised in the `on_stop` of a user or of its tasks."""
+    frames = traceback.walk_tb(exception.__traceback__)
+    return any(frame.f_code.co_name == "on_stop" for frame, _ in frames)
+
+
 def _last_line(exception: BaseException) -> str:
     """Last line of the traceback, without what could be a secret in a URL."""
     lines = "".join(traceback.format_exception_only(exception)).strip().splitlines()

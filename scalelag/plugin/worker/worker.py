@@ -36,7 +36,7 @@ from scalelag.plugin.worker.messages import (
 )
 from scalelag.plugin.worker.open_files import raise_open_files
 from scalelag.plugin.worker.recorder import RequestRecorder
-from scalelag.plugin.worker.task_exceptions import TaskExceptions
+from scalelag.plugin.worker.task_exceptions import TaskExceptions, is_in_on_stop
 from scalelag.plugin.worker.time_slices import ask_for_short_slices
 from scalelag.record.clock import Clock
 
@@ -113,6 +113,13 @@ class LoadWorker:
         if self._draws is None or self.assignment is None:
             return 0
         return self._draws.at(self.clock.now() - self.assignment.zero_s)
+
+    def take_exit(self, raised: SystemExit) -> bool:
+        """Return True if a user who was told to stop raised it: an exception that ends no more."""
+        if not is_in_on_stop(raised):
+            return False
+        self._exceptions.on_user_error(raised, raised.__traceback__)
+        return True
 
     def interrupt(self, _signal: str) -> None:
         """Have this worker end in good order; further signals change nothing."""

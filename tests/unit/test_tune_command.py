@@ -14,6 +14,7 @@ from reports.model.tune import TUNE_FIGURES, Confirmation, TuneReport
 from reports.render.html.report_page import render_html
 from reports.render.html.shell import script
 from reports.render.html.tune_page import render_html_tune
+from reports.render.markdown import text as escaped
 from reports.render.tables.tune import confirmation_table, tune_sentences, tune_table
 from reports.render.terminal.tune import (
     print_tune,
@@ -253,6 +254,7 @@ def test_every_format_has_the_settings_and_what_they_buy(found: TuneReport):
         assert "replica-hours" in text
         assert "as in the run" in text
         assert "autoscaling_config" in text
+    assert markdown.count(escaped(tune_table(found).note)) == 1
     assert len(tune_sentences(found)) == len(found.found)
     assert len(tune_table(found).rows) == len(found.found) + 1
 

@@ -137,6 +137,7 @@ def test_every_format_has_the_answer(later: WhatIfReport):
     for text in (page, markdown):
         assert "what if" in text
         assert "The whole run" in text
+    assert markdown.count("Simulated figures: the median of") == 1
     assert "upscale_delay_s 2" in page
 
 

@@ -93,7 +93,7 @@ def tune_part(report: TuneReport) -> Iterator[str]:
     made = tune_table(report)
     yield from (f"{text(made.caption)}:", "")
     yield from table(made)
-    yield from ("", text(made.note), "", text(tune_result(report)), "")
+    yield from (text(tune_result(report)), "")
     yield from (f"{number}. {text(sentence)}" for number, sentence in tune_sentences(report))
     if (confirmed := confirmation_table(report)) is not None:
         yield from ("", f"{text(confirmed.caption)}:", "")

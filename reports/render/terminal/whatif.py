@@ -166,9 +166,6 @@ def _lines(report: WhatIfReport) -> Iterator[str]:
         yield f"{text(made.caption)}:"
         yield ""
         yield from table(made)
-        if made.note:
-            yield ""
-            yield text(made.note)
     yield ""
     yield text(service_words(report))
     yield from (f"- {text(line)}" for line in report.notes)

@@ -10,6 +10,7 @@ from reports.model.calibration import Calibration
 from scalelag.errors import UNREADABLE, UsageError
 from scalelag.plan.events import PlannedEvent, unquoted
 from scalelag.plan.stages import LoadPlan
+from scalelag.record.input_file import read_file
 
 SCHEMA_VERSION = 1
 _LEAST, _MOST = 1e-3, 1e9
@@ -21,7 +22,7 @@ def read_calibration(path: Path, flag: str) -> tuple[Calibration, float]:
     Raises UsageError naming the option `flag` if the file is none, or found no rate that can be.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=Calibration)
+        found = msgspec.json.decode(read_file(path), type=Calibration)
     except OSError as error:
         raise UsageError(f"{flag} {path} cannot be read: {error.strerror}.") from error
     except UNREADABLE as error:

@@ -11,6 +11,7 @@ import msgspec
 from scalelag.errors import UsageError
 from scalelag.options.checks import VARIABLE, check_json, parse_header
 from scalelag.options.request_templates import Payloads, Row, read_rows
+from scalelag.record.input_file import read_file
 from scalelag.record.secrets import hide_url_secrets
 
 _FILES = ("body_file", "data")
@@ -131,7 +132,7 @@ def _read(path: Path) -> bytes:
     size = path.stat().st_size
     if size > _MAX_FILE_BYTES:
         raise ValueError(f"it has {size:,} bytes, more than {_MAX_FILE_BYTES:,}")
-    return path.read_bytes()
+    return read_file(path)
 
 
 def asked_request(values: Mapping[str, Any], files: Mapping[str, bytes]) -> RequestSpec:

@@ -82,13 +82,17 @@ def read_trace(spec: TraceSpec) -> Trace:
     """
     if "\0" in spec.path:
         raise UsageError(f"--trace {spec.path!r}: the name of a file has no NUL character.")
+    path = Path(spec.path)
     try:
-        with Path(spec.path).open(encoding="utf-8-sig", newline="") as file:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            # It is read twice; a pipe without a writer would be waited for.
+            raise UsageError(f"--trace {path}: it is no file, but a pipe or a device.")
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return _read(file, spec)
     except OSError as error:
         raise UsageError(f"--trace {spec.path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--trace {spec.path}: {_no_text(Path(spec.path))}.") from error
+        raise UsageError(f"--trace {spec.path}: {_no_text(path)}.") from error
 
 
 def _no_text(path: Path) -> str:

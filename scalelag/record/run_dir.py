@@ -1,12 +1,13 @@
 """A run directory: names of its files, and functions that write and read them."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from scalelag.errors import UNREADABLE, NoRunError, RecordError
+from scalelag.errors import UNREADABLE, NoRunError, RecordError, UsageError
 from scalelag.plan.stages import MAX_DURATION_S
 from scalelag.record.event_rows import EventRow
 from scalelag.record.evidence_rows import ClusterSnapshot, EvidenceRow, LogEvent, NodeClock, NoLog
@@ -38,6 +39,17 @@ EVIDENCE_FILE = "evidence.jsonl"
 SEEN_FILE = "seen.jsonl"
 EVENTS_FILE = "events.jsonl"
 REPORT_FILE = "report.json"
+
+
+def check_out(out: Path) -> None:
+    """Raise UsageError if no run directory can be made in `out`, and leave all as it is."""
+    there = out
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise UsageError(f"--out {out}: {there} is no folder. Choose another one.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {out}: {there} cannot be written to. Choose another folder.")
 
 
 def create_run_dir(out: Path, name: str, now_s: float) -> Path:

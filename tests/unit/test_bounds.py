@@ -1,5 +1,6 @@
 """Options that no machine can hold are refused before the load, with their size."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,18 @@ def test_files_are_bounded_too(tmp_path, monkeypatch):
 
     with pytest.raises(UsageError, match=r"--body-file .* 11 bytes, more than 10"):
         run_options({"body_file": str(body)})
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("data", "1rps:1s"), ("body_file", "1rps:1s"), ("calibration", "2replicas:9s")],
+)
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero"])
+def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path, name, steps, path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(UsageError, match="it is no file"):
+        run_options({name: str(tmp_path / path), "steps": steps})
 
 
 @pytest.mark.parametrize("name", ["data", "body_file", "trace"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scalelag.errors import RecordError, UsageError
-from scalelag.record.run_dir import RUN_FILE, create_run_dir, load_run_info
+from scalelag.record.run_dir import RUN_FILE, check_out, create_run_dir, load_run_info
 
 STORED = Path(__file__).parents[1] / "golden" / "stored"
 
@@ -29,6 +29,38 @@ def test_runs_of_one_second_are_numbered(tmp_path: Path):
         "20261122-174501-demo-2",
         "20261122-174501-demo-3",
     ]
+
+
+def test_a_folder_that_can_be_made_is_not_made_by_the_check(tmp_path: Path):
+    check_out(tmp_path / "runs" / "nightly")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("file", "file is no folder"),
+        ("file/runs", "file is no folder"),
+        ("nowhere", "nowhere is no folder"),
+        ("nowhere/runs", "nowhere is no folder"),
+        ("/dev/full", "/dev/full is no folder"),
+    ],
+)
+def test_an_out_in_which_nothing_can_be_made_is_refused(tmp_path: Path, out: str, said: str):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(UsageError, match=said):
+        check_out(tmp_path / out)
+
+
+def test_an_out_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypatch):
+    # Root may write to any folder but those of a read-only file system.
+    monkeypatch.setattr("scalelag.record.run_dir.os.access", lambda *_: False)
+
+    with pytest.raises(UsageError, match="cannot be written to"):
+        check_out(tmp_path / "runs")
 
 
 @pytest.mark.parametrize("name", ["a", "0", "Model-v1.2_x", "x" * 80])

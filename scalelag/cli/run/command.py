@@ -33,7 +33,7 @@ from scalelag.errors import (
 from scalelag.options.release_output import release_output
 from scalelag.options.run_options import RunOptions, run_options
 from scalelag.plan.events import check_allowed
-from scalelag.record.run_dir import create_run_dir
+from scalelag.record.run_dir import check_out, create_run_dir
 from scalelag.record.secrets import hide_argument
 
 _DEFAULT_APP = "sleeper"
@@ -158,7 +158,8 @@ def _in_a_row(runs: int, run_once: Callable[[], int]) -> int:
 
 
 def _check_surroundings(options: RunOptions) -> None:
-    """Raise UsageError if a variable, a file or a port that the options need cannot be used."""
+    """Raise UsageError if a variable, a file, a folder or a port that is needed cannot be used."""
+    check_out(options.out)
     options.check_headers(os.environ)
     release_output(options.reports, os.environ)
     if options.prometheus_port is not None:

@@ -1,5 +1,7 @@
 """Traces: reading a file, and the messages about a bad one."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -263,6 +265,14 @@ def test_a_field_may_be_as_long_as_a_prompt(read):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"--trace .*/none.csv: No such file or directory\."):
         read_trace(TraceSpec(str(tmp_path / "none.csv")))
+
+
+def test_a_pipe_or_a_device_is_no_trace_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path / "pipe", "/dev/zero", "/dev/null"):
+        with pytest.raises(UsageError, match=r"--trace .*: it is no file"):
+            read_trace(TraceSpec(str(path)))
 
 
 def test_a_folder_is_no_trace(tmp_path):

@@ -74,10 +74,12 @@ function endOf(store) {
   return Math.max(0, state === "running" ? elapsedS : (seenS ?? elapsedS));
 }
 
-// Its end moves in steps, not with each answer: Plotly remembers the size of each label at each place.
+// While it goes on its end moves in steps, not with each answer: Plotly remembers the size of each label
+// at each place.
 function rangeOf(store, view, until) {
   if (view === "plan") return [0, Math.max(store.head.durationS, until)];
-  if (view === "so far") return [0, roundedUp(Math.max(SHORTEST_S, until))];
+  const longest = Math.max(SHORTEST_S, until);
+  if (view === "so far") return [0, store.latest.state === "closed" ? longest * 1.02 : roundedUp(longest)];
   const width = Number(view);
   const step = width / WINDOW_STEPS;
   const end = Math.max(width, Math.ceil(until / step) * step);

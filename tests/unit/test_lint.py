@@ -242,6 +242,12 @@ def test_what_is_tried_is_what_is_advised(aggregation, up_s, down_s, tried):
     assert f"{tried.replace('=', ' to ')}" in finding.text
 
 
+def test_a_gain_has_three_digits():
+    text = found(upscaling_factor=4, target_ongoing_requests=0.3)["gain-swings"]
+
+    assert "moves 13.3 replicas, so the target follows every fluctuation" in text
+
+
 def test_bounds_that_are_the_same_leave_delays_and_targets_without_effect():
     assert found(min_replicas=2, max_replicas=2, upscale_delay_s=1, upscaling_factor=9) == {}
     assert "push-slower-than-delay" in found(min_replicas=1, max_replicas=2, upscale_delay_s=1)

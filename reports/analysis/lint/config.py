@@ -155,8 +155,8 @@ def _gain(policy: Policy, _info: DeploymentInfo) -> str | None:
     if up > 1 and gain >= _MOST_GAIN and wide >= _MOST_GAIN:
         found.append(
             f"upscaling_factor {up:g} at target_ongoing_requests {policy.target_ongoing_requests:g}: "
-            f"one open request more moves {gain:.3g} replicas, so the target follows every "
-            "fluctuation. Set upscaling_factor to 1."
+            f"one open request more moves {count(float(f'{gain:.3g}'), 'replica')}, so the target "
+            "follows every fluctuation. Set upscaling_factor to 1."
         )
     return " ".join(found) or None
 

@@ -44,7 +44,9 @@ def _of_settings(run: RecordedRun, key: DeploymentKey, *, own_policy: bool) -> s
     if policy.scaling.external:
         return f"of {key} {policy.whose}"
     if policy.whose is not None and not own_policy:
-        return f"of {key} {policy.whose}. Give it with --policy {policy.scaling.own_policy}"
+        scaling = policy.scaling
+        of_all = " --policy-of-application (scalelag whatif)" if scaling.of_application else ""
+        return f"of {key} {policy.whose}. Give it with --policy {scaling.own_policy}{of_all}"
     scaled = [
         other
         for other in target.watched

@@ -55,6 +55,24 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.00012, "0.00012"),
+        (5.8809, "5.881"),
+        (9_999.4, "9999"),
+        (9_999.6, "10,000"),
+        (1e6, "1,000,000"),
+    ],
+)
+def test_large_figures_of_a_trend_are_written_out(value, shown):
+    console = Console(file=io.StringIO(), width=100)
+
+    print_trend(console, "load.planned", [TrendPoint("run", 0.0, Span(value, value, value))])
+
+    assert f" {shown} " in console.file.getvalue()
+
+
 @pytest.mark.parametrize("width", [70, 120, 200])
 def test_runs_are_listed_with_their_verdicts_the_oldest_first(folder, width):
     done = scalelag("runs", str(folder), width=width)

@@ -279,6 +279,10 @@ def test_a_record_that_lacks_a_part_says_which(demo: RecordedRun):
         (with_deployment(demo, autoscaling=None), "its number of replicas is fixed"),
         (with_deployment(demo, external_scaler=True), "external scaler"),
         (with_deployment(demo, autoscaling=policy), "Give it with --policy mine:decide"),
+        (
+            with_deployment(demo, app_policy="mine:for_all"),
+            "Give it with --policy mine:for_all --policy-of-application",
+        ),
         (twins, "default/Twin scale with default/Sleeper"),
         (msgspec.structs.replace(demo, polls=()), "no poll with a target"),
         (msgspec.structs.replace(demo, transitions=(), events=()), "saw no replica start"),

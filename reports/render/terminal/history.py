@@ -34,6 +34,8 @@ _TREND_COLUMNS = (
     Column("", "words"),
 )
 _LONGEST_BAR, _SHORTER_BAR = 40, 12
+_FOUR_DIGITS = 9_999.5
+"""Rounded to four digits, this and more have an exponent."""
 
 
 def print_runs(console: Console, runs: Mapping[str, Report | str]) -> None:
@@ -112,12 +114,17 @@ def _trend_row(point: TrendPoint, highest: float, longest: int) -> tuple[str, ..
         return (sanitized(point.run), when, NOT_MEASURED, "")
     upper = span.lo if span.hi is None else span.hi
     if span.value is None:
-        figure = f"> {span.lo:.4g}"
+        figure = f"> {_figure(span.lo)}"
     elif span.lo == span.hi:
-        figure = f"{span.value:.4g}"
+        figure = _figure(span.value)
     else:
-        figure = f"{span.value:.4g} [{span.lo:.4g}, {upper:.4g}]"
+        figure = f"{_figure(span.value)} [{_figure(span.lo)}, {_figure(upper)}]"
     scale = longest / highest if highest > 0 else 0.0
     sure, all_of_it = round(max(0.0, span.lo) * scale), round(max(0.0, upper) * scale)
     more = ">" if span.hi is None else ""
     return (sanitized(point.run), when, figure, "█" * sure + "░" * (all_of_it - sure) + more)
+
+
+def _figure(value: float) -> str:
+    """A figure with four digits, or the whole number of a larger one: `12,345` requests."""
+    return f"{value:,.0f}" if abs(value) >= _FOUR_DIGITS else f"{value:.4g}"

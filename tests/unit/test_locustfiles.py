@@ -12,6 +12,7 @@ import pytest
 import locustfiles
 from scalelag.cli.run.load_process import (
     LoadProcess,
+    check_user_names,
     find_locustfiles,
     option_arguments,
     out_of_sight,
@@ -189,3 +190,47 @@ def test_locusts_parser_takes_secrets_from_the_environment():
 
     found = json.loads(ran.stdout)
     assert {name: found[name] for name in given} == given
+
+
+USERS = "from locust import HttpUser\n\n\nclass Visitor(HttpUser):\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        (
+            USERS,
+            "Vistor",
+            "Vistor: the locustfile has no user class of that name; did you mean Vis",
+        ),
+        (USERS, "Zzz", "it has Visitor"),
+        ("import time\n", "Zzz", "it has none"),
+    ],
+)
+def test_a_user_class_that_stands_nowhere_is_refused_before_a_cluster_starts(
+    tmp_path, text, name, said
+):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+
+    with pytest.raises(UsageError, match=said):
+        check_user_names([name], [file])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        USERS,
+        "from theirs import Visitor\n",
+        "from theirs import *\n",
+        "for name in NAMES:\n    globals()[name] = made(name)\n",
+    ],
+)
+def test_user_classes_that_a_locustfile_may_have_are_left_to_locust(tmp_path, text):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "mine.py").write_text(text)
+
+    check_user_names(["Visitor"], [folder])
+    check_user_names(["Visitor"], [tmp_path / "http:" / "host" / "mine.py"])
+    check_user_names([], [folder])

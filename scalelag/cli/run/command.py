@@ -11,7 +11,7 @@ import msgspec
 
 from scalelag.cli.run.attempt import Attempt
 from scalelag.cli.run.calibrate import run_calibration
-from scalelag.cli.run.load_process import check_memory, find_locustfiles
+from scalelag.cli.run.load_process import check_memory, check_user_names, find_locustfiles
 from scalelag.cli.run.locust_arguments import check_passed_on
 from scalelag.cli.run.ray_load import placement_of
 from scalelag.cli.run.retries import Retries
@@ -62,6 +62,7 @@ def attempt_of(arguments: RunArguments, given: Mapping[str, Any]) -> Attempt:
         arguments.workers_runtime_env,
     )
     locustfiles = find_locustfiles(arguments.locustfile)
+    check_user_names(arguments.users, locustfiles)
     host = _host(arguments, given)
     check_allowed(options.events, ours=host is None, allowed=options.allow_faults)
     apps_to_deploy(options.events)

@@ -22,6 +22,7 @@ from scalelag.cluster.urls import hide_credentials
 from scalelag.errors import InterruptedRunError, TargetError, UsageError
 from scalelag.options.catalog import OPTIONS
 from scalelag.options.checks import public_header
+from scalelag.options.toml_file import nearest
 from scalelag.packages import check_packages
 from scalelag.plugin.parent import (
     EMBEDDED_VARIABLE,
@@ -43,6 +44,7 @@ _HOME = Path(locustfiles.__file__).parent
 _LOOK_S = 1.0
 _WORKERS_WAIT_S = 60
 _MIB = 2**20
+_MAKES_NAMES = re.compile(r"import\s*\(?\*|\b(globals|locals|vars|setattr|exec|modules|__dict__)\b")
 _PROCESS_MIB = 100
 """Memory of a load process: 60 MiB when it starts, and what it keeps of requests that are open."""
 
@@ -250,6 +252,26 @@ def find_locustfiles(named: Sequence[Path]) -> list[Path]:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             _check_syntax(file)
     return found
+
+
+def check_user_names(names: Sequence[str], found: Sequence[Path]) -> None:
+    """Raise UsageError for a user class that stands nowhere in the locustfiles that were `found`.
+
+    Locust would say so once the cluster is there. They are not run for it: what they do as they are
+    loaded would be done twice. Where they may make names as they run, it is left to Locust.
+    """
+    paths = _locustfiles(found)
+    files = [one for path in paths for one in (path.rglob("*.py") if path.is_dir() else [path])]
+    if not names or not all(one.is_file() for one in files):
+        return
+    text = "\n".join(one.read_text("utf-8", errors="replace") for one in files)
+    # That of a test of pytest may have more in it.
+    plain = filter(str.isidentifier, names)
+    missing = [name for name in plain if not re.search(rf"\b{name}\b", text)]
+    if missing and not _MAKES_NAMES.search(text):
+        known = re.findall(r"^class (\w+)", text, re.MULTILINE)
+        hint = nearest(missing[0], known, f"it has {', '.join(known) or 'none'}.")
+        raise UsageError(f"{missing[0]}: the locustfile has no user class of that name; {hint}")
 
 
 def _found(part: str) -> Path:

@@ -19,7 +19,9 @@ def take_odd_values(stats: RequestStats, say: Callable[[str], None]) -> None:
 
     def request(method: Any, name: Any, response_time: Any, content_length: Any) -> None:  # noqa: ANN401
         name = values.text("name", name)
-        time_ms = None if response_time is None else values.number("response_time", response_time)
+        time_ms: Any = (
+            None if response_time is None else values.number("response_time", response_time)
+        )
         length = values.number("response_length", content_length) or 0
         log_request(values.text("request_type", method), name, time_ms, length)
 

@@ -1,9 +1,8 @@
 """Open loop: how late requests are sent beside 1 replica and beside 8,192, in turn.
 
 The stand-in plays Serve's dashboard, which a probe asks five times a second: its budget is raised, so
-that size costs no polls. It has the lowest priority: to write these answers takes it twice the CPU time
-that reading them takes the observer, and a dashboard does that on another machine. The send lag is that
-of our record; the first two seconds are warm-up.
+that size costs no polls. A dashboard makes its answers on another machine: this one encodes them once,
+and has the lowest priority. The send lag is that of our record; the first two seconds are warm-up.
 `--before TREE` runs another source tree as well, in the same rounds.
 """
 
@@ -58,7 +57,9 @@ def main() -> None:
 def one_run(tree: Path, replicas: int, rate: int, seconds: int) -> Run:
     """One run beside that many replicas."""
     script = one_deployment(
-        *(steady_replica(f"r{number:07}") for number in range(replicas)), target=replicas
+        *(steady_replica(f"r{number:07}") for number in range(replicas)),
+        target=replicas,
+        steady=True,
     )
     with (
         tempfile.TemporaryDirectory() as name,

@@ -106,7 +106,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     `clock_offset_s` is how far the cluster's clock is ahead of the true one. `handler_cost_s` and
     `handler_cost_per_replica_s` are spent per request after the state was looked at, one request
     at a time, as the controller does. `schema` is the Ray version whose fields are served. `health`
-    overrides fields of `controller_health_metrics`. `metrics_ports` are addresses HOST:PORT of metrics
+    overrides fields of `controller_health_metrics`. `steady` tells that nothing changes but these: the
+    rest is evaluated and encoded once. `metrics_ports` are addresses HOST:PORT of metrics
     ports, on nodes at 127.0.0.1; `listed_ports` those that are listed beside them.
     """
 
@@ -123,6 +124,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     listed_ports: tuple[str, ...] = ()
     http_port: int = 8000
     health: dict[str, Any] = {}
+    steady: bool = False
     serve_started: bool = True
 
 

@@ -40,7 +40,7 @@ class Curve(msgspec.Struct, frozen=True):
     """A figure of a process over time; None where the process was not there.
 
     `resident` is all that is mapped (RSS), `own` what of it is of no file, `heap` what JavaScript holds
-    after a collection, without compiled code. `files` are all that are open; `spare`, of all processes
+    after a collection, with nothing compiled. `files` are all that are open; `spare`, of all processes
     together, the most up to then beyond a connection for each request that was open at once. The share
     of memory (PSS) also moves with other processes that map the same libraries.
     """

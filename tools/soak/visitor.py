@@ -15,9 +15,8 @@ LOCUST_REFRESH_S: Final = 2
 CHART: Final = ".scalelag .plot"
 CHART_TIMEOUT_MS: Final = 60_000
 _MIB: Final = 2**20
-_WITHOUT_CODE: Final = "--js-flags=--flush-bytecode --stress-flush-code"
-"""A collection also takes what V8 has compiled: it makes megabytes of that in half an hour, and throws
-them away, as it sees fit."""
+_WITHOUT_CODE: Final = "--js-flags=--jitless"
+"""Nothing is compiled: V8 makes megabytes of code in half an hour, and throws it away as it sees fit."""
 
 
 class Visitor(Protocol):
@@ -31,7 +30,7 @@ class Visitor(Protocol):
         ...
 
     def heap_mib(self) -> float | None:
-        """Memory that the page's scripts hold, without compiled code; None without a browser."""
+        """Memory that the page's scripts hold; None without a browser."""
         ...
 
 

@@ -16,7 +16,7 @@ CHART: Final = ".scalelag .plot"
 CHART_TIMEOUT_MS: Final = 60_000
 _MIB: Final = 2**20
 _WITHOUT_CODE: Final = "--js-flags=--jitless"
-"""Nothing is compiled: V8 makes megabytes of code in half an hour, and throws it away as it sees fit."""
+"""Nothing is compiled: V8 makes megabytes of code in half an hour, and drops it as it sees fit."""
 
 
 class Visitor(Protocol):

@@ -22,7 +22,7 @@ from scalelag.record.run_dir import RecordedRun
 from scalelag.wording import count
 
 MOST_DEPLOYMENTS = 12
-MOST_CHANGES = 1000
+MOST_CHANGES = 900
 MOST_BANDS = 40
 
 

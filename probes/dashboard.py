@@ -298,9 +298,10 @@ class Dashboard:
                 if answer.status_code != 200:
                     raise self._refusal(path, answer)
                 came = body_in_time(answer, self._now, _WHOLE * read_timeout_s, _LARGEST_BYTES)
+            received_s = self._now()
         except _NO_ANSWER as error:
             raise self._no_answer(method, path, error) from error
-        return Reply(encodable_json(came), sent_s, self._now())
+        return Reply(encodable_json(came), sent_s, received_s)
 
     def _no_answer(self, method: str, path: str, error: Exception) -> DashboardError:
         reason = self._access.hidden(_reason(error))

@@ -26,7 +26,7 @@ from scalelag.record.secrets import hide_url_secrets
 _CSV, _JSON, _HTML = "text/csv", "application/json", "text/html"
 _LOCUST = "locust"
 _ARGUMENTS = "window.templateArgs = "
-"""What stands before all that Locust's report shows, which is JSON."""
+"""Start of the line of Locust's report with the JSON of all that it shows."""
 
 
 def tidy_answers(web_ui: WebUI, environment: Environment) -> None:
